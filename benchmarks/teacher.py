@@ -29,7 +29,7 @@ def trained(options, student, seed, folder):
         if progress.metrics["clock/seconds"] >= 60 * options.minutes:
             raise StopTraining
         if progress.updates % 20 == 0:
-            found = {name: progress.metrics.get(f"imitation/{name}") for name in ("agreement", "looping")}
+            found = {name: progress.metrics.get(f"imitation/{name}") for name in ("agreement_in_new_views", "looping")}
             print(f"  {progress.steps:,} steps, {progress.metrics['clock/sps']:,.0f} steps/s, {found}", flush=True)
 
     config = DAFTrainingConfig(
@@ -84,7 +84,7 @@ def main():
     parser.add_argument("--mission", default="arena")
     parser.add_argument("--teacher", default="starter")
     parser.add_argument("--students", nargs="+", default=["token_grid"])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--steps", type=lambda text: int(float(text)), default=8_000_000)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--episodes", type=int, default=100)
@@ -97,7 +97,7 @@ def main():
     file = options.output / "results.json"
     results = json.loads(file.read_text()) if file.exists() else []
     for student in options.students:
-        for seed in range(1, options.seeds + 1):
+        for seed in options.seeds:
             settings = {
                 "mission": options.mission, "teacher": options.teacher, "student": student, "seed": seed,
                 "steps": options.steps, "minutes": options.minutes, "envs": options.envs, "episodes": options.episodes,
@@ -110,7 +110,8 @@ def main():
                 result = trained(options, student, seed, folder)
                 if result.status not in ("done", "stopped"):
                     raise SystemExit(f"{result.status}: {(result.error or {}).get('message', 'run it again')}")
-                names = ("imitation/agreement", "imitation/agreement_when_led", "imitation/looping", "clock/sps")
+                parts = ("agreement", "agreement_in_new_views", "agreement_when_led", "looping")
+                names = (*(f"imitation/{part}" for part in parts), "clock/sps")
                 found = {
                     "settings": settings,
                     "trained_steps": result.steps,

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from daf.config import DAFTrainingConfig
-from daf.core._imitation import MOST_WEIGHT, action_weights, imitate, imitating, teacher_led
+from daf.core._imitation import MOST_WEIGHT, action_weights, drawn, imitate, imitating, teacher_led
 from daf.core._lessons import Lessons
 from daf.core._optimizers import make_optimizer, schedule
 from daf.core._peers import Alone
@@ -112,7 +112,7 @@ def test_a_run_resumes_exactly_in_every_phase(tmp_path: Path, remembering: str) 
     """With a teacher that remembers and labels a share, stopped while it teaches, and again when PPO has begun."""
     fields = {
         "total_timesteps": 7 * STEPS_PER_UPDATE, "imitate_steps": 4 * STEPS_PER_UPDATE, "teacher": remembering,
-        "label_share": 0.5, "num_workers": 2,
+        "label_share": 0.5, "num_workers": 2, "idle_steps": 2, "learned_share": 0.6,
     }  # fmt: skip
     trained(tmp_path / "whole", **fields)
     for stop in (1, 3, 5):
@@ -172,13 +172,15 @@ class Seats:
             settings, teachers, self.model, [slice(0, rows)], rows=rows, own=range(rows), all_rows=rows, seed=0
         )
         self.lessons.labels = torch.randint(-1, self.model.actions, (rows, steps), generator=generator)
+        self.lessons.views = torch.randint(1, 5, (rows, steps), generator=generator)
         self.lessons.count(Alone(1))
 
 
 def test_a_step_is_the_one_computed_by_hand(tmp_path: Path) -> None:
     settings = config(
-        n_epochs=1, optimizer="sgd", adam_beta1=0.0, max_grad_norm=None, lr_schedule="constant", n_steps=8
-    )
+        n_epochs=1, optimizer="sgd", adam_beta1=0.0, max_grad_norm=None, lr_schedule="constant", n_steps=8,
+        learned_share=1.0, repeated_view_weight=0.3,
+    )  # fmt: skip
     seats = Seats(settings, tmp_path)
     model, buffer, labels = seats.model, seats.buffer, seats.lessons.labels
     before = {name: parameter.detach().clone() for name, parameter in model.network.named_parameters()}
@@ -190,8 +192,9 @@ def test_a_step_is_the_one_computed_by_hand(tmp_path: Path) -> None:
         for step in range(8):
             action = int(labels[row, step])
             if action != UNLABELLED:
-                total = total - weight[action] * torch.log_softmax(logits[row, step], -1)[action]
-                norm += float(weight[action])
+                counted = weight[action] / int(seats.lessons.views[row, step]) ** 0.3
+                total = total - counted * torch.log_softmax(logits[row, step], -1)[action]
+                norm += float(counted)
     target = advantages(buffer, buffer.values, settings) + buffer.values
     (total / norm + settings.vf_coef * 0.5 * ((values - target) ** 2).mean()).backward()
     expected = {
@@ -206,6 +209,20 @@ def test_a_step_is_the_one_computed_by_hand(tmp_path: Path) -> None:
     assert losses["loss/imitation"] == pytest.approx(float(total.detach()) / norm, rel=1e-5)
     for name, parameter in model.network.named_parameters():
         assert torch.allclose(parameter, expected[name], atol=1e-6), name
+
+
+def test_sequences_are_drawn_in_proportion_to_the_weight_of_their_labels() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.tensor([[1.0, 1.0], [0.0, 0.0], [0.0, 0.5], [3.0, 2.5]])
+    assert sorted(drawn(weights, 1.0, generator).tolist()) == [0, 1, 2, 3]
+    firsts = torch.stack([drawn(weights, 0.25, generator) for _ in range(4000)])
+    assert firsts.shape == (4000, 1)
+    shares = firsts.flatten().bincount(minlength=4) / 4000
+    assert shares.tolist() == pytest.approx([0.25, 0, 0.0625, 0.6875], abs=0.025)
+    twos = [drawn(weights, 0.5, generator).tolist() for _ in range(50)]
+    assert all(len({*each}) == 2 for each in twos), "no sequence twice in a pass"
+    assert len(drawn(torch.zeros(4, 2), 0.5, generator)) == 2
+    assert len(drawn(weights, 0.01, generator)) == 1
 
 
 def test_rare_actions_weigh_more_up_to_a_bound() -> None:

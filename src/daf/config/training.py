@@ -178,6 +178,27 @@ class DAFTrainingConfig(ConfigModel):
     stagger_episodes: bool = _hyper(
         True, "imitation", "Cut the first episodes, so that environments are in different parts of their episodes."
     )
+    repeated_view_weight: float = _hyper(
+        0.5,
+        "imitation",
+        "A label's weight is (1 / how often its agent has had that view in the episode) to this power; 0: all equal.",
+        ge=0,
+        le=1,
+    )
+    idle_steps: int | None = _hyper(
+        16,
+        "imitation",
+        "Cut an episode after this many steps in which no agent had a new view, but not in one environment of eight; "
+        "None: never.",
+        ge=1,
+    )
+    learned_share: float = _hyper(
+        0.5,
+        "imitation",
+        "Share of a rollout's sequences that each pass learns from, drawn in proportion to the weight of their labels.",
+        gt=0,
+        le=1,
+    )
     label_share: float = _hyper(
         1.0,
         "imitation",

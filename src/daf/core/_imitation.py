@@ -47,6 +47,16 @@ def action_weights(counts: torch.Tensor, exponent: float) -> torch.Tensor:
     return torch.where(counts > 0, rarity**exponent, 1.0).clamp(max=MOST_WEIGHT)
 
 
+def drawn(weights: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
+    """The numbers of a share of the sequences, at least one, in random order: all, or drawn by their labels' weight."""
+    sequences = len(weights)
+    if share >= 1:
+        return torch.randperm(sequences, generator=generator)
+    # Never 0: as many sequences as are wanted must be possible draws, also where few have a label.
+    chances = weights.sum(-1).cpu().double() + 1e-6
+    return torch.multinomial(chances, max(1, round(sequences * share)), generator=generator)
+
+
 def imitate(
     trainable: Trainable,
     optimizer: torch.optim.Optimizer,
@@ -76,7 +86,8 @@ def imitate(
     labels = buffer.cut(lessons.labels)
     teacher = None if lessons.logprobs is None else buffer.cut(lessons.logprobs)
     by_action = action_weights(lessons.counts, config.rare_action_weight).to(device, trainable.dtype)
-    weights = by_action[labels.clamp(min=0)] * (labels != UNLABELLED)
+    repeated = buffer.cut(lessons.views).clamp(min=1).to(trainable.dtype) ** -config.repeated_view_weight
+    weights = by_action[labels.clamp(min=0)] * repeated * (labels != UNLABELLED)
     all_weights = peers.join(weights)
     sequences = len(all_weights)
     own = peers.owned(sequences)
@@ -84,8 +95,8 @@ def imitate(
     sums = torch.zeros(3, dtype=trainable.dtype, device=device)
     norms: list[torch.Tensor] = []
     for _epoch in range(config.n_epochs):
-        order = torch.randperm(sequences, generator=generator)
-        for first in range(0, sequences, batch):
+        order = drawn(all_weights, config.learned_share, generator)
+        for first in range(0, len(order), batch):
             picked = order[first : first + batch].to(device)
             # Over the labels of the whole minibatch: chunks and ranks with few labels must not weigh more.
             whole = all_weights[picked].sum().clamp(min=1e-8)

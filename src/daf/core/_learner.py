@@ -227,7 +227,7 @@ class Learner:
         self.scale = RewardScale.of(state["scale"], self.sizes.rows)
         self.curriculum.load_state_dict(state["curriculum"])
         self.scores.restore(state.get("tally"))
-        self._collector.restore(state, self.curriculum)
+        self._collector.restore(state, self.curriculum, self.steps)
 
     def inherit(self, state: dict[str, Any]) -> None:
         """Take over counters, optimizer state and reward scale, as a run that branches off does.

@@ -34,8 +34,9 @@ GLOBAL = 0xFE
 class Lessons:
     """The teacher's part of the rollouts of one process. Tensors are (rows, steps), as in the buffer.
 
-    labels: the index of the teacher's action, `UNLABELLED` where it is not known. led: whether the teacher leads.
-    greedy: the student's most probable action. logprobs: (rows, steps, actions) of the teacher, for the loss "kl".
+    labels: the index of the teacher's action, `UNLABELLED` where it is not known. views: how often the agent has had
+    its view in the episode. led: whether the teacher leads. greedy: the student's most probable action. logprobs:
+    (rows, steps, actions) of the teacher, for the loss "kl".
     counts: how often each action was a label, in all rollouts so far.
     """
 
@@ -56,6 +57,7 @@ class Lessons:
         self._group_rows, self._own, self._all_rows = group_rows, own, all_rows
         device, shape = student.device, (rows, config.n_steps)
         self.labels = torch.full(shape, UNLABELLED, dtype=torch.int64, device=device)
+        self.views = torch.ones(shape, dtype=torch.int32, device=device)
         self.led = torch.zeros(shape, dtype=torch.bool, device=device)
         self.greedy = torch.zeros(shape, dtype=torch.int64, device=device)
         self.logprobs = torch.zeros((*shape, student.actions), device=device) if config.imitation_loss == "kl" else None
@@ -84,12 +86,13 @@ class Lessons:
         step: int,
         observations: npt.NDArray[np.uint8],
         labels: npt.NDArray[np.int32],
+        views: npt.NDArray[np.int32],
         led: npt.NDArray[np.bool_],
         logits: torch.Tensor,
     ) -> npt.NDArray[np.bool_]:
         """Record a step of a group; returns which of its agents are to take the teacher's action, `self.labels`.
 
-        observations, labels, led: of the group's rows, from the environments. logits: the student's.
+        observations, labels, views, led: of the group's rows, from the environments. logits: the student's.
         """
         rows = self._group_rows[group]
         known = torch.from_numpy(labels.astype(np.int64)).to(self.labels.device)
@@ -106,6 +109,7 @@ class Lessons:
             if self.logprobs is not None:
                 self.logprobs[rows, step] = torch.where(mine.unsqueeze(-1), logprobs, self.logprobs[rows, step])
         self.labels[rows, step] = known
+        self.views[rows, step] = torch.from_numpy(views).to(self.views.device)
         self.led[rows, step] = torch.from_numpy(led).to(self.led.device)
         self.greedy[rows, step] = logits.argmax(-1)
         taken: npt.NDArray[np.bool_] = led & (known.cpu().numpy() != UNLABELLED)
@@ -132,11 +136,13 @@ class Lessons:
     ) -> dict[str, float]:
         """The metrics of the rollout. ended: the episodes of all processes. seconds: with teachers, since the start."""
         labelled, right = self.labels != UNLABELLED, self.greedy == self.labels
-        own = labelled & ~self.led
+        own, first = labelled & ~self.led, self.views == 1
         found: dict[str, tuple[torch.Tensor | float, torch.Tensor | float]] = {
             "imitation/labelled": (labelled.sum(), labelled.numel()),
             "imitation/teacher_led": (self.led.sum(), self.led.numel()),
             "imitation/agreement": ((right & own).sum(), own.sum()),
+            "imitation/agreement_in_new_views": ((right & own & first).sum(), (own & first).sum()),
+            "imitation/new_views": ((labelled & first).sum(), labelled.sum()),
             "imitation/agreement_when_led": ((right & labelled & self.led).sum(), (labelled & self.led).sum()),
         }
         for index, name in enumerate(self._actions):

@@ -39,6 +39,7 @@ def measure_agreement(run: TrainingRun, episodes: int) -> Agreement:
         batch_size="auto",
         imitate_steps=None,
         stagger_episodes=False,
+        idle_steps=None,
         memory_budget_mb=None,
     )
     agents = run.missions[0].num_agents

@@ -114,9 +114,7 @@ class RolloutCollector:
         self._reopen()
         self._publish(curriculum)
         if self._teachers is not None:
-            taught = imitating(self._config, steps)
-            share = teacher_led(self._config, steps)
-            self.envs.set_leading(share, self._whole.environments, dismiss=not taught)
+            self._lead(steps)
         if not self._begun:
             self.envs.begin()
             self._begun = True
@@ -179,7 +177,9 @@ class RolloutCollector:
         envs.actions[rows] = actions.numpy()
         if self.lessons is not None:
             led = np.repeat(envs.led[environments.start : environments.stop] > 0, envs.agents)
-            taken = self.lessons.note(group, step, envs.observations[rows], envs.labels[rows], led, logits)
+            taken = self.lessons.note(
+                group, step, envs.observations[rows], envs.labels[rows], envs.views[rows], led, logits
+            )
             envs.actions[rows][taken] = self.lessons.labels[rows, step].cpu().numpy()[taken]
         chosen = actions.to(logprobs.device)
         buffer.actions[rows, step] = chosen
@@ -235,6 +235,11 @@ class RolloutCollector:
             return []
         return self.envs.states() if self._closed is None else self._closed
 
+    def _lead(self, steps: int) -> None:
+        """Let the teacher lead as many environments as after `steps` agent steps, or dismiss it after its phase."""
+        share, taught = teacher_led(self._config, steps), imitating(self._config, steps)
+        self.envs.set_leading(share, self._whole.environments, dismiss=not taught)
+
     def _publish(self, curriculum: Curriculum) -> None:
         """Send the tasks, if they have changed, and their weights to the environments."""
         missions = [task.mission for task in curriculum.tasks()]
@@ -262,8 +267,9 @@ class RolloutCollector:
             **({} if self.lessons is None else {"lessons": self.lessons.state()}),
         }
 
-    def restore(self, state: dict[str, Any], curriculum: Curriculum) -> None:
-        """Continue from `state`, of all ranks' environments (`joined_states`), with the tasks of `curriculum`.
+    def restore(self, state: dict[str, Any], curriculum: Curriculum, steps: int = 0) -> None:
+        """Continue from `state`, of all ranks' environments (`joined_states`), with the tasks of `curriculum`, after
+        `steps` agent steps of training.
 
         An environment that `state` does not have starts its first episode.
         """
@@ -282,6 +288,8 @@ class RolloutCollector:
         if self.lessons is not None and "lessons" in state:
             self.lessons.restore(state["lessons"])
         self._publish(curriculum)
+        if self._teachers is not None:  # before episodes are repeated: without a teacher, none of them is cut
+            self._lead(steps)
         worlds = [
             WorldState(environment, episode, task, actions.numpy().astype(np.uint16), *led_until)  # nothing before 0.5
             for environment, episode, task, actions, *led_until in state["worlds"]

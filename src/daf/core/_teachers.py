@@ -62,6 +62,7 @@ class Teachers:
             config.label_share,
             config.seed,
             environments if config.stagger_episodes else None,
+            config.idle_steps,
         )
 
 

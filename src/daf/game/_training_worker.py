@@ -71,6 +71,7 @@ class Layout:
             ("actions", (self.rows,), np.int32),
             ("done", (self.environments,), np.uint8),
             ("labels", (self.rows,), np.int32),
+            ("views", (self.rows,), np.int32),
             ("led", (self.environments,), np.uint8),
             ("teaching_seconds", (self.environments,), np.float64),
         ]
@@ -122,7 +123,7 @@ def serve(pipe: Connection, memory: mmap.mmap, job: Job) -> None:
 
     def world(place: int) -> World:
         rows, one = slice(place * agents, (place + 1) * agents), slice(place, place + 1)
-        names = ("observations", "last_observations", "rewards", "actions", "labels")
+        names = ("observations", "last_observations", "rewards", "actions", "labels", "views")
         parts = {name: arrays[name][rows] for name in names}
         parts |= {name: arrays[name][one] for name in ("done", "led", "teaching_seconds")}
         return World(job.first + place, job.seed, games, Rows(**parts), job.teaching)

@@ -25,6 +25,7 @@ from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
 from daf.errors import PolicyError
 from daf.game._team_steps import Team
+from daf.game._views import Views
 from daf.game.observations import Frame, Observation
 from daf.game.policy import Policy
 from daf.game.policy_loading import build
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from mettagrid import MettaGridConfig
 
 UNLABELLED = -1
+WHOLE = 8
+"""Of this many environments, one plays every episode to its end: the late parts of episodes are seen too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class Teaching:
     """Who teaches which agent. policies: the teachers that play in the environments. assignment: for each agent, the
     index of its teacher among them, None if its labels come from elsewhere. share: of the states that the student
     leads, how many are labelled. staggered: the number of environments whose first episodes are cut (`first_cut`), None
-    to play them to their end.
+    to play them to their end. idle: an episode is cut after this many steps in which no agent had a new view, None to
+    play it to its end.
     """
 
     policies: tuple[Policy, ...]
@@ -50,6 +54,11 @@ class Teaching:
     share: float
     seed: int
     staggered: int | None = None
+    idle: int | None = None
+
+    def patience(self, environment: int) -> int | None:
+        """`idle`, where it applies: one of `WHOLE` environments plays every episode to its end."""
+        return None if environment % WHOLE == 0 else self.idle
 
     def first_cut(self, environment: int, limit: int) -> int:
         """The step after which an environment's first episode is cut, so that later episodes start at different times.
@@ -103,8 +112,10 @@ class Lesson:
     """The teachers of one environment, episode after episode.
 
     labels: (agents,) of the last observation. codes: (agents,) what the teachers do, `UNLABELLED` for an agent without
-    one. seconds: spent with the teachers so far.
+    one. seconds: spent with the teachers so far. views: of the episode, which all observations are counted in.
     """
+
+    views: Views
 
     def __init__(self, teaching: Teaching, environment: int) -> None:
         self._teaching, self._environment = teaching, environment
@@ -122,6 +133,7 @@ class Lesson:
         teaching = self._teaching
         self._episode, self._step, self._tokens, self._codes = episode, 0, converted.tokens, codes
         interface = PolicyEnvInterface.from_mg_cfg(config)
+        self.views = Views(interface, len(teaching.assignment))
         self._teams, self._on_demand = [], {}
         for number, policy in enumerate(teaching.policies):
             agents = [agent for agent, index in enumerate(teaching.assignment) if index == number]
@@ -153,6 +165,7 @@ class Lesson:
         started = perf_counter()
         frame = Frame(self._tokens, observations)
         self._key("acting")
+        self.views.look(observations)
         wanted = self._wanted(led)
         self.labels[:] = self.codes[:] = UNLABELLED
         for team in self._teams:

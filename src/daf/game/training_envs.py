@@ -37,9 +37,10 @@ class TrainingEnvs:
 
     observations: (rows, tokens, 3) uint8; last_observations: the same of episodes that ended at the last step; rewards:
     (rows,) float32; actions: (rows,) int32, to be written before `send`; done: (environments,) uint8 (`RUNNING`,
-    `TERMINATED`, `TRUNCATED`); labels: (rows,) int32, what the teacher does in the states of `observations`; led:
-    (environments,) uint8, whether the teacher leads; teaching_seconds: (environments,) float64, spent with the teacher
-    so far. Rows are ordered by environment, then agent.
+    `TERMINATED`, `TRUNCATED`); labels: (rows,) int32, what the teacher does in the states of `observations`; views:
+    (rows,) int32, how often the agent has had this view in the episode, 0 without a teacher; led: (environments,)
+    uint8, whether the teacher leads; teaching_seconds: (environments,) float64, spent with the teacher so far. Rows are
+    ordered by environment, then agent.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class TrainingEnvs:
         self.actions: npt.NDArray[np.int32] = arrays["actions"]
         self.done: npt.NDArray[np.uint8] = arrays["done"]
         self.labels: npt.NDArray[np.int32] = arrays["labels"]
+        self.views: npt.NDArray[np.int32] = arrays["views"]
         self.led: npt.NDArray[np.uint8] = arrays["led"]
         self.teaching_seconds: npt.NDArray[np.float64] = arrays["teaching_seconds"]
         self._pipes: list[Connection] = []

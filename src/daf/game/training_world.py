@@ -38,7 +38,7 @@ class EndedEpisode:
     """The summary of an ended episode. returns: (agents,). stats: per game, and per agent as means over agents.
 
     led: whether a teacher played it; None if it played a part. cut: whether it was ended before its time limit
-    (`Teaching.first_cut`), so that its return and length are not those of an episode.
+    (`Teaching.first_cut`, `Teaching.patience`), so that its return and length are not those of an episode.
     """
 
     environment: int
@@ -70,8 +70,9 @@ class Rows:
     """One environment's share of the buffers; arrays are views, (agents, …).
 
     observations: (agents, tokens, 3), which the simulator writes. last_observations: the same of an episode's end.
-    done: (1,). labels: (agents,) the teacher's actions, `UNLABELLED` where there is none. led: (1,), whether the
-    teacher leads the episode. teaching_seconds: (1,), spent with the teacher so far.
+    done: (1,). labels: (agents,) the teacher's actions, `UNLABELLED` where there is none. views: (agents,) how often an
+    agent has had this view in the episode, 0 without a teacher. led: (1,), whether the teacher leads the episode.
+    teaching_seconds: (1,), spent with the teacher so far.
     """
 
     observations: npt.NDArray[np.uint8]
@@ -80,6 +81,7 @@ class Rows:
     actions: npt.NDArray[np.int32]
     done: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int32]
+    views: npt.NDArray[np.int32]
     led: npt.NDArray[np.uint8]
     teaching_seconds: npt.NDArray[np.float64]
 
@@ -93,6 +95,7 @@ class Rows:
             actions=np.zeros(agents, dtype=np.int32),
             done=np.zeros(1, dtype=np.uint8),
             labels=np.zeros(agents, dtype=np.int32),
+            views=np.zeros(agents, dtype=np.int32),
             led=np.zeros(1, dtype=np.uint8),
             teaching_seconds=np.zeros(1, dtype=np.float64),
         )
@@ -141,6 +144,7 @@ class World:
         self._log = np.zeros((256, agents), dtype=np.uint16)
         self._teaching = teaching
         self._lesson = None if teaching is None else Lesson(teaching, index)
+        self._patience = None if teaching is None else teaching.patience(index)
         self.episode = self.task = -1
         self.steps = self.led_until = 0
         self.simulation: Simulation | None = None
@@ -167,8 +171,10 @@ class World:
             self._rows.observations, self._terminals, self._truncations, self._rewards, self._actions, self._vibes
         )
         self._step = core.step
-        self._rows.led[0] = self.led_until > 0
+        self._rows.led[0] = self._lesson is not None and self.led_until > 0
         self._rows.labels[:] = UNLABELLED
+        self._rows.views[:] = 0
+        self._idle = False
         if self._lesson is not None:
             self._lesson.begin(env, self._games.converted(task), codes, episode)
             self._look(self._lesson)
@@ -178,12 +184,15 @@ class World:
         rows.led[0] = self.steps < self.led_until
         lesson.look(rows.observations, led=bool(rows.led[0]))
         rows.labels[:] = lesson.labels
+        rows.views[:] = lesson.views.counts
+        self._idle = self._patience is not None and lesson.views.unchanged >= self._patience
         rows.teaching_seconds[0] = lesson.seconds
 
     def dismiss_teacher(self) -> None:
         """Do without the teacher from now on: the student leads the rest of an episode that the teacher led."""
-        self._lesson = None
+        self._lesson, self._idle = None, False
         self._rows.labels[:] = UNLABELLED
+        self._rows.views[:] = 0
         self.led_until = min(self.led_until, self.steps)
         self._rows.led[0] = False
 
@@ -212,7 +221,7 @@ class World:
         rows = self._rows
         rows.rewards[:] = self._rewards
         # Nearly every step ends here, on two numbers: an episode ends only when all agents are done.
-        if self.steps >= self._cut and not (self._truncations.all() or self._terminals.all()):
+        if (self._idle or self.steps >= self._cut) and not (self._truncations.all() or self._terminals.all()):
             rows.done[0] = TRUNCATED
             rows.last_observations[:] = rows.observations
             return replace(self._ended(), cut=True)
