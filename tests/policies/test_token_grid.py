@@ -85,9 +85,11 @@ def dense(encoder: Encoder, kinds: Kinds, observations: torch.Tensor) -> torch.T
                     near[row] += kinds.size[token] * table[extra]
                     near[row] += table[inputs + int(kinds.earlier[token]) * 20 + int(kinds.bucket[token])]
     weight = encoder.table.view(inputs, 3, 3, -1).permute(3, 0, 1, 2)
-    first = F.relu(F.conv2d(grid, weight, encoder.bias, stride=2, padding=1))
-    read = F.relu(encoder.convolution(first))
-    return F.relu(encoder.norm(encoder.linear(read.flatten(1)) + near))
+    gate = encoder.gate(F.relu(encoder.gate_norm(near))).unflatten(1, (2, -1, 1, 1)) + 1
+    first = F.relu(F.conv2d(grid, weight, encoder.bias, stride=2, padding=1) * gate[:, 0])
+    read = F.relu(encoder.convolution(first) * gate[:, 1])
+    whole = F.relu(encoder.norm(encoder.linear(read.flatten(1)) + near))
+    return whole + F.relu(encoder.second(whole))
 
 
 def test_the_first_layer_is_a_convolution_over_one_hot_tokens_and_so_is_its_gradient(
@@ -106,7 +108,7 @@ def test_the_first_layer_is_a_convolution_over_one_hot_tokens_and_so_is_its_grad
         gradients.append([parameter.grad.clone() for parameter in encoder.parameters() if parameter.grad is not None])
     assert torch.allclose(found[0], found[1], atol=1e-4)
     assert float(found[0].detach().std()) > 0.1, "a result that is always the same would prove nothing"
-    assert len(gradients[0]) == len(gradients[1]) == 9
+    assert len(gradients[0]) == len(gradients[1]) == 15
     for ours, theirs in zip(*gradients, strict=True):
         assert torch.allclose(ours, theirs, atol=1e-3), (ours - theirs).abs().max()
         assert float(ours.abs().sum()) > 0, "every parameter is in use"

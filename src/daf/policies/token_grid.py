@@ -3,8 +3,9 @@
 The first layer is a convolution of 3×3 cells with stride 2 over one-hot tokens. It is computed as a sum of table rows,
 one for each present token, kernel offset and output cell that the token falls in, so it costs no more than the tokens
 that are present; its gradient is a sum of the same kind. A dense 3×3 convolution with stride 2 follows, in
-channels-last layout, and a linear layer. The agent's own cell and the global tokens are also summed, exactly (in
-buckets above 16), into the result. An LSTM comes last.
+channels-last layout, and two linear layers. The agent's own cell and the global tokens are also summed, exactly (in
+buckets above 16), into the result, and scale the channels of both convolutions: what an agent is and carries decides
+what in its view matters. An LSTM comes last.
 
 The network is trained on what `step` sees: the simulator's buffer with its padding 255, which is masked. Rows do not
 influence each other.
@@ -88,9 +89,12 @@ class Encoder(nn.Module):
         self.convolution = nn.Conv2d(channels, channels, KERNEL, stride=2, padding=(border[0], border[1]))
         down, right = ((size + 2 * edge - KERNEL) // 2 + 1 for size, edge in zip(layout.size, border, strict=True))
         self.linear, self.norm = nn.Linear(channels * down * right, hidden_size), nn.LayerNorm(hidden_size)
+        self.gate_norm, self.gate = nn.LayerNorm(hidden_size), nn.Linear(hidden_size, 2 * channels)
+        self.second = nn.Linear(hidden_size, hidden_size)
+        nn.init.orthogonal_(self.gate.weight, 0.5)
         nn.init.orthogonal_(self.convolution.weight, 2**0.5)
         nn.init.orthogonal_(self.linear.weight, 2**0.5)
-        for layer in (self.convolution, self.linear):
+        for layer in (self.convolution, self.linear, self.gate):
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
         self.convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -119,10 +123,13 @@ class Encoder(nn.Module):
             row=torch.cat([self.kind.index_select(0, token), number]),
             amount=torch.cat([torch.ones_like(size), size.index_select(0, sized)]),
         )
-        grid = F.relu(self._grid(inputs, count) + self.bias)
-        read = F.relu(self.convolution(grid.permute(0, 3, 1, 2)))
         near = self._near(inputs, token, count)
-        return F.relu(self.norm(self.linear(read.flatten(1)) + near))
+        # Around 1, so that a channel is as without a gate where nothing has been learned.
+        early, late = (1 + self.gate(F.relu(self.gate_norm(near)))).chunk(2, dim=1)
+        grid = F.relu((self._grid(inputs, count) + self.bias) * early[:, None, None, :])
+        read = F.relu(self.convolution(grid.permute(0, 3, 1, 2)) * late[:, :, None, None])
+        whole = F.relu(self.norm(self.linear(read.flatten(1)) + near))
+        return whole + F.relu(self.second(whole))
 
     def _grid(self, inputs: _Inputs, count: int) -> torch.Tensor:
         """The first convolution: (count, rows, columns, channels)."""
