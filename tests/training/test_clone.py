@@ -1,6 +1,7 @@
 """`daf clone` trains a network to do what a policy does, and reports where they agree."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from tests.training.tiny import MISSION, TINY
 
 FOUND = Agreement(
     "starter", 8, 400, 0.9, 0.05, (Share("noop", 100, 1.0), Share("move_north", 300, 0.8667)),
-    (Share("0", 200, 0.95), Share("1", 200, 0.85)), (Share("miner", 400, 0.9),),
+    (Share("0", 200, 0.95), Share("1", 200, 0.85)), (Share("miner", 400, 0.9),), Share("new views", 50, 0.64),
 )  # fmt: skip
 
 
@@ -30,9 +31,13 @@ def test_an_agreement_is_read_as_it_was_written(tmp_path: Path) -> None:
     (section,) = agreement_section(tmp_path)
     assert section.title == "Agreement with starter"
     assert agreement_sentence(FOUND) == (
-        "In 400 labelled states of 8 episodes that it leads, the policy agrees with starter in 90.0 %. "
-        "Students loop in 5.0 % of the time."
+        "In 400 labelled states of 8 episodes that it leads, the policy agrees with starter in 90.0 %, and in 64.0 % "
+        "of the 50 views that an agent had for the first time. Students loop in 5.0 % of the time."
     )
+    earlier = FOUND.to_data()
+    del earlier["new_views"]
+    (tmp_path / "agreement.json").write_text(json.dumps(earlier))
+    assert read_agreement(tmp_path) == replace(FOUND, new_views=None)
     (tmp_path / "agreement.json").write_text('{"teacher": 3}')
     with pytest.raises(DamagedFileError):
         read_agreement(tmp_path)
@@ -48,10 +53,11 @@ def test_states_are_counted_by_action_agent_and_gear() -> None:
     labels = torch.tensor([[0, 1, 1], [0, UNLABELLED, 1]])
     greedy = torch.tensor([[0, 1, 0], [1, 0, 1]])
     tally = _Tally(2, ["noop", "move_north"], {"scout": scout, "miner": miner}, own)
-    tally.add(observations, labels, greedy)
+    tally.add(observations, labels, greedy, torch.tensor([[1, 1, 2], [1, 1, 5]]))
     tally.loops((1, 4))
     found = tally.agreement("starter", 2)
     assert (found.states, found.agreement, found.looping) == (5, 3 / 5, 0.25)
+    assert found.new_views == Share("new views", 3, 2 / 3)
     assert found.actions == (Share("noop", 2, 1 / 2), Share("move_north", 3, 2 / 3))
     assert found.agents == (Share("0", 3, 2 / 3), Share("1", 2, 1 / 2))
     assert found.roles == (Share("miner", 2, 1 / 2), Share("no gear", 3, 2 / 3))

@@ -65,8 +65,9 @@ def measure_agreement(run: TrainingRun, episodes: int) -> Agreement:
         while played < episodes:
             played += len(collector.collect(run.curriculum, contextlib.nullcontext()))
             assert collector.lessons is not None
-            tally.add(collector.buffer.observations, collector.lessons.labels, collector.lessons.greedy)
-            tally.loops(collector.lessons.loops(collector.buffer))
+            lessons = collector.lessons
+            tally.add(collector.buffer.observations, lessons.labels, lessons.greedy, lessons.views)
+            tally.loops(lessons.loops(collector.buffer))
     return tally.agreement(run.teachers.name, played)
 
 
@@ -78,10 +79,11 @@ class _Tally:
         self._counts: dict[tuple[str, str], tuple[int, int]] = {}
         self._looping = self._windows = 0
 
-    def add(self, observations: torch.Tensor, labels: torch.Tensor, greedy: torch.Tensor) -> None:
-        """Count a rollout: (rows, steps, tokens, 3), (rows, steps), (rows, steps)."""
+    def add(self, observations: torch.Tensor, labels: torch.Tensor, greedy: torch.Tensor, views: torch.Tensor) -> None:
+        """Count a rollout: (rows, steps, tokens, 3), and three of (rows, steps)."""
         labelled, right = labels != UNLABELLED, labels == greedy
         self._count("all", "", labelled, right)
+        self._count("new views", "new views", labelled & (views == 1), right)
         for index, name in enumerate(self._actions):
             self._count("actions", name, labels == index, right)
         agent = torch.arange(len(labels), device=labels.device).remainder(self._agents).unsqueeze(1)
@@ -122,6 +124,7 @@ class _Tally:
             actions=self._part("actions"),
             agents=self._part("agents"),
             roles=self._part("roles"),
+            new_views=next(iter(self._part("new views")), None),
         )
 
 

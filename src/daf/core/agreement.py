@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from daf.storage import atomic
 from daf.storage.reading import read_object
@@ -29,7 +29,8 @@ class Share:
 class Agreement:
     """teacher: its name. episodes: that were played. looping: the share of windows in which a student loops; None if
     none lies in one episode. actions: by the teacher's action. agents, roles: by agent, and by gear. Parts without a
-    labelled state are left out.
+    labelled state are left out. new_views: the states whose view the agent has for the first time in the episode
+    (`daf.game._views`); None in files of earlier versions.
     """
 
     teacher: str
@@ -40,6 +41,7 @@ class Agreement:
     actions: tuple[Share, ...]
     agents: tuple[Share, ...]
     roles: tuple[Share, ...]
+    new_views: Share | None = None
 
     def to_data(self) -> dict[str, Any]:
         """JSON values, as in the file."""
@@ -61,6 +63,7 @@ class _Agreement(TypedDict):
     actions: list[_Share]
     agents: list[_Share]
     roles: list[_Share]
+    new_views: NotRequired[_Share | None]
 
 
 def write_agreement(run_dir: Path, agreement: Agreement) -> None:
@@ -73,10 +76,13 @@ def read_agreement(run_dir: Path) -> Agreement | None:
     found = read_object(run_dir / FILE, _Agreement)
     if found is None:
         return None
-    parts = {
-        name: tuple(Share(row["name"], row["states"], row["agreement"]) for row in found[name])
-        for name in ("actions", "agents", "roles")
-    }
+    parts = {name: tuple(_share(row) for row in found[name]) for name in ("actions", "agents", "roles")}
+    new = found.get("new_views")
     return Agreement(
-        found["teacher"], found["episodes"], found["states"], found["agreement"], found["looping"], **parts
-    )
+        found["teacher"], found["episodes"], found["states"], found["agreement"], found["looping"], **parts,
+        new_views=None if new is None else _share(new),
+    )  # fmt: skip
+
+
+def _share(row: _Share) -> Share:
+    return Share(row["name"], row["states"], row["agreement"])

@@ -27,6 +27,7 @@ LEAST_SECONDS = 1.0
 _PARTS: dict[str, dict[str, str]] = {
     "teacher": {
         "imitation/agreement": "agreement",
+        "imitation/agreement_in_new_views": "in new views",
         "imitation/looping": "looping",
         "imitation/student_return": "student's return",
         "imitation/teacher_return": "teacher's return",

@@ -245,6 +245,7 @@ class World:
         """Start the episode again and repeat the actions."""
         self.begin(state.episode, state.task, led_until=state.led_until or 0)
         for actions in state.actions:
+            self._idle = False  # the episode continued, perhaps under a version or settings that cut none
             if self._take(actions) is not None:
                 raise ValueError(f"environment {self.index} ended while its episode was being restored")
             if self._lesson is not None:

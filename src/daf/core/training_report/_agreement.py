@@ -28,9 +28,13 @@ def agreement_section(run_dir: Path) -> list[Section]:
 def agreement_sentence(found: Agreement) -> str:
     """The whole agreement as a sentence."""
     loops = "" if found.looping is None else f" Students loop in {100 * found.looping:.1f} % of the time."
+    new = ""
+    if found.new_views is not None:
+        views = counted(found.new_views.states, "view")
+        new = f", and in {100 * found.new_views.agreement:.1f} % of the {views} that an agent had for the first time"
     return (
         f"In {counted(found.states, 'labelled state')} of {counted(found.episodes, 'episode')} that it leads, the "
-        f"policy agrees with {found.teacher} in {100 * found.agreement:.1f} %.{loops}"
+        f"policy agrees with {found.teacher} in {100 * found.agreement:.1f} %{new}.{loops}"
     )
 
 

@@ -27,6 +27,14 @@ METRICS = {
         "fraction",
         "States led by the student in which its most probable action is the teacher's.",
     ),
+    "imitation/agreement_in_new_views": MetricWords(
+        "Agreement in new views",
+        "fraction",
+        "The same in states whose view the agent has for the first time in the episode.",
+    ),
+    "imitation/new_views": MetricWords(
+        "New views", "fraction", "Labelled states whose view the agent has for the first time in the episode."
+    ),
     "imitation/agreement_when_led": MetricWords(
         "Agreement where the teacher leads", "fraction", "The same in the states that the teacher leads."
     ),
