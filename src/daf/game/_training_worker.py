@@ -108,7 +108,7 @@ class Course:
 
     def begin(self, world: World, episode: int, job: Job, state: WorldState | None = None) -> None:
         """Start an episode of `world`, or restore `state`."""
-        led_until = ALWAYS if leads(world.index, self.environments, self.led, episode) else 0
+        led_until = ALWAYS if leads(world.index, self.environments, self.led) else 0
         if state is None:
             world.begin(episode, job.chooser(self.weights, job.seed, world.index, episode), led_until=led_until)
         else:
