@@ -75,7 +75,11 @@ def trained(folder: Path, policy: str = "lstm", *, stop_at: int | None = None, *
 @pytest.mark.thorough
 @pytest.mark.parametrize("policy", ["lstm", "puffer", "token_lstm", "token_grid"])
 def test_every_network_learns_what_the_teacher_does(tmp_path: Path, policy: str) -> None:
-    trained(tmp_path / "run", policy, total_timesteps=20 * STEPS_PER_UPDATE, learning_rate=3e-3, lr_schedule="constant")
+    fields = {
+        "total_timesteps": 20 * STEPS_PER_UPDATE, "learning_rate": 3e-3, "lr_schedule": "constant",
+        "learned_share": 1.0, "repeated_view_weight": 0.0, "idle_steps": None,
+    }  # fmt: skip
+    trained(tmp_path / "run", policy, **fields)
     lines = metrics_of(tmp_path / "run")
     assert lines[-1]["loss/imitation"] < 0.96 * lines[0]["loss/imitation"]
     agreement = [line["imitation/agreement"] for line in lines]

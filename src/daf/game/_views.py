@@ -28,7 +28,7 @@ class Views:
     def __init__(self, interface: PolicyEnvInterface, agents: int) -> None:
         names = {feature.name: feature.id for feature in interface.obs_features}
         height, width = interface.egocentric_shape
-        # A view's key is a sum of products of random odd numbers, one for the place and one for what is there: the
+        # A view's key is a sum of products of random odd numbers, one for the place and one for the thing there: the
         # order of tokens doesn't matter, and two views share a key with a chance of about 1 in 2⁶³.
         generator = np.random.default_rng(_SEED)
         self._places = _odd(generator, 256)
