@@ -61,7 +61,7 @@ def tokens(*given: tuple[int, int, int], of: int = 40) -> torch.Tensor:
     return torch.tensor([[*map(list, given), *[PAD] * (of - len(given))]], dtype=torch.uint8)
 
 
-def dense(encoder: Encoder, kinds: Kinds, observations: torch.Tensor) -> torch.Tensor:
+def dense(encoder: Encoder, kinds: Kinds, observations: torch.Tensor, scaled: bool) -> torch.Tensor:
     """The encoder's result, with its first layer as a dense convolution over one-hot inputs."""
     height, width = kinds.view
     inputs = kinds.kinds + kinds.numerics
@@ -85,30 +85,33 @@ def dense(encoder: Encoder, kinds: Kinds, observations: torch.Tensor) -> torch.T
                     near[row] += kinds.size[token] * table[extra]
                     near[row] += table[inputs + int(kinds.earlier[token]) * 20 + int(kinds.bucket[token])]
     weight = encoder.table.view(inputs, 3, 3, -1).permute(3, 0, 1, 2)
-    gate = encoder.gate(F.relu(encoder.gate_norm(near))).unflatten(1, (2, -1, 1, 1)) + 1
+    gate = torch.ones(len(near), 2, 1, 1, 1)
+    if scaled:
+        gate = encoder.gate(F.relu(encoder.gate_norm(near))).unflatten(1, (2, -1, 1, 1)) + 1
     first = F.relu(F.conv2d(grid, weight, encoder.bias, stride=2, padding=1) * gate[:, 0])
     read = F.relu(encoder.convolution(first) * gate[:, 1])
     whole = F.relu(encoder.norm(encoder.linear(read.flatten(1)) + near))
-    return whole + F.relu(encoder.second(whole))
+    return whole + F.relu(encoder.second(whole)) if scaled else whole
 
 
+@pytest.mark.parametrize("scaled", [True, False])
 def test_the_first_layer_is_a_convolution_over_one_hot_tokens_and_so_is_its_gradient(
-    info: PolicyEnvInterface, seen: torch.Tensor
+    info: PolicyEnvInterface, seen: torch.Tensor, scaled: bool
 ) -> None:
     kinds = Kinds(info)
     torch.manual_seed(0)
-    encoder = Encoder(kinds, hidden_size=24, channels=8)
+    encoder = Encoder(kinds, hidden_size=24, channels=8, scaled=scaled)
     rows = seen[:, 0]
     direction = torch.randn(len(rows), 24)
     gradients = []
-    found = [encoder(rows), dense(encoder, kinds, rows)]
+    found = [encoder(rows), dense(encoder, kinds, rows, scaled)]
     for each in found:
         encoder.zero_grad()
         (each * direction).sum().backward()
         gradients.append([parameter.grad.clone() for parameter in encoder.parameters() if parameter.grad is not None])
     assert torch.allclose(found[0], found[1], atol=1e-4)
     assert float(found[0].detach().std()) > 0.1, "a result that is always the same would prove nothing"
-    assert len(gradients[0]) == len(gradients[1]) == 15
+    assert len(gradients[0]) == len(gradients[1]) == (15 if scaled else 9)
     for ours, theirs in zip(*gradients, strict=True):
         assert torch.allclose(ours, theirs, atol=1e-3), (ours - theirs).abs().max()
         assert float(ours.abs().sum()) > 0, "every parameter is in use"
@@ -178,7 +181,7 @@ def test_views_of_any_size_are_read_to_their_edges(info: PolicyEnvInterface, vie
     kinds = Kinds(info)
     kinds.view = view
     torch.manual_seed(1)
-    encoder = Encoder(kinds, hidden_size=16, channels=8)
+    encoder = Encoder(kinds, hidden_size=16, channels=8, scaled=True)
     for layer in (encoder, encoder.convolution):
         layer.bias.data += 3  # so that no unit is cut off
     tag = feature(info, "tag")
@@ -199,14 +202,15 @@ def test_arguments_that_make_no_network_are_refused(
         TokenGridPolicy(info, **arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("scaled", "named"), [(True, {"scaled": True}), (False, {})], ids=["scaled", "of 0.2.0"])
 def test_weights_make_the_network_that_they_were_saved_from(
-    info: PolicyEnvInterface, seen: torch.Tensor, tmp_path: Path
+    info: PolicyEnvInterface, seen: torch.Tensor, tmp_path: Path, scaled: bool, named: dict[str, bool]
 ) -> None:
-    made = policy(info, hidden_size=48, channels=16)
+    made = policy(info, hidden_size=48, channels=16, scaled=scaled)
     made.save_policy_data(str(tmp_path / "weights.pt"))
     other = TokenGridPolicy(info)
     other.load_policy_data(str(tmp_path / "weights.pt"))
-    assert other.init_kwargs() == made.init_kwargs() == {"hidden_size": 48, "channels": 16}
+    assert other.init_kwargs() == made.init_kwargs() == {"hidden_size": 48, "channels": 16, **named}
     assert torch.equal(logits(other, seen), logits(made, seen))
 
 

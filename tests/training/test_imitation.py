@@ -76,8 +76,8 @@ def trained(folder: Path, policy: str = "lstm", *, stop_at: int | None = None, *
 @pytest.mark.parametrize("policy", ["lstm", "puffer", "token_lstm", "token_grid"])
 def test_every_network_learns_what_the_teacher_does(tmp_path: Path, policy: str) -> None:
     fields = {
-        "total_timesteps": 20 * STEPS_PER_UPDATE, "learning_rate": 3e-3, "lr_schedule": "constant",
-        "learned_share": 1.0, "repeated_view_weight": 0.0, "idle_steps": None,
+        "total_timesteps": 30 * STEPS_PER_UPDATE, "learning_rate": 3e-3, "lr_schedule": "constant", "n_epochs": 4,
+        "learned_share": 1.0, "idle_steps": None,
     }  # fmt: skip
     trained(tmp_path / "run", policy, **fields)
     lines = metrics_of(tmp_path / "run")

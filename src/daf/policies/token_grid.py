@@ -3,9 +3,9 @@
 The first layer is a convolution of 3×3 cells with stride 2 over one-hot tokens. It is computed as a sum of table rows,
 one for each present token, kernel offset and output cell that the token falls in, so it costs no more than the tokens
 that are present; its gradient is a sum of the same kind. A dense 3×3 convolution with stride 2 follows, in
-channels-last layout, and two linear layers. The agent's own cell and the global tokens are also summed, exactly (in
-buckets above 16), into the result, and scale the channels of both convolutions: what an agent is and carries decides
-what in its view matters. An LSTM comes last.
+channels-last layout, and linear layers. The agent's own cell and the global tokens are also summed, exactly (in
+buckets above 16), into the result, and scale the channels of both convolutions (`scaled`): what an agent is and
+carries decides what in its view matters. An LSTM comes last.
 
 The network is trained on what `step` sees: the simulator's buffer with its padding 255, which is masked. Rows do not
 influence each other.
@@ -72,7 +72,7 @@ class Encoder(nn.Module):
     first: torch.Tensor
     own: torch.Tensor
 
-    def __init__(self, kinds: Kinds, hidden_size: int, channels: int) -> None:
+    def __init__(self, kinds: Kinds, hidden_size: int, channels: int, scaled: bool) -> None:
         super().__init__()
         layout = Layout(*kinds.view)
         self._grid_size, self._kinds, self._inputs = layout.size, kinds.kinds, kinds.kinds + kinds.numerics
@@ -89,12 +89,15 @@ class Encoder(nn.Module):
         self.convolution = nn.Conv2d(channels, channels, KERNEL, stride=2, padding=(border[0], border[1]))
         down, right = ((size + 2 * edge - KERNEL) // 2 + 1 for size, edge in zip(layout.size, border, strict=True))
         self.linear, self.norm = nn.Linear(channels * down * right, hidden_size), nn.LayerNorm(hidden_size)
-        self.gate_norm, self.gate = nn.LayerNorm(hidden_size), nn.Linear(hidden_size, 2 * channels)
-        self.second = nn.Linear(hidden_size, hidden_size)
-        nn.init.orthogonal_(self.gate.weight, 0.5)
+        self._scaled = scaled
+        if scaled:
+            self.gate_norm, self.gate = nn.LayerNorm(hidden_size), nn.Linear(hidden_size, 2 * channels)
+            self.second = nn.Linear(hidden_size, hidden_size)
+            nn.init.orthogonal_(self.gate.weight, 0.5)
+            nn.init.zeros_(self.gate.bias)
         nn.init.orthogonal_(self.convolution.weight, 2**0.5)
         nn.init.orthogonal_(self.linear.weight, 2**0.5)
-        for layer in (self.convolution, self.linear, self.gate):
+        for layer in (self.convolution, self.linear):
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
         self.convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -124,12 +127,16 @@ class Encoder(nn.Module):
             amount=torch.cat([torch.ones_like(size), size.index_select(0, sized)]),
         )
         near = self._near(inputs, token, count)
-        # Around 1, so that a channel is as without a gate where nothing has been learned.
-        early, late = (1 + self.gate(F.relu(self.gate_norm(near)))).chunk(2, dim=1)
-        grid = F.relu((self._grid(inputs, count) + self.bias) * early[:, None, None, :])
-        read = F.relu(self.convolution(grid.permute(0, 3, 1, 2)) * late[:, :, None, None])
-        whole = F.relu(self.norm(self.linear(read.flatten(1)) + near))
-        return whole + F.relu(self.second(whole))
+        grid = self._grid(inputs, count) + self.bias
+        if self._scaled:
+            # Around 1, so that a channel is as without a gate where nothing has been learned.
+            early, late = (1 + self.gate(F.relu(self.gate_norm(near)))).chunk(2, dim=1)
+            grid = grid * early[:, None, None, :]
+        read = self.convolution(F.relu(grid).permute(0, 3, 1, 2))
+        if self._scaled:
+            read = read * late[:, :, None, None]
+        whole = F.relu(self.norm(self.linear(F.relu(read).flatten(1)) + near))
+        return whole + F.relu(self.second(whole)) if self._scaled else whole
 
     def _grid(self, inputs: _Inputs, count: int) -> torch.Tensor:
         """The first convolution: (count, rows, columns, channels)."""
@@ -215,17 +222,23 @@ def _sum(
 
 
 class TokenGridNet(RecurrentNet):
-    """The network: `Encoder`, then as `RecurrentNet`."""
+    """The network: `Encoder`, then as `RecurrentNet`.
 
-    def __init__(self, info: PolicyEnvInterface, *, hidden_size: int = 128, channels: int = 64) -> None:
+    scaled: whether the agent's own cell scales the channels, followed by a further layer. Weights that do not name it
+    are those of version 0.2.0, without it.
+    """
+
+    def __init__(
+        self, info: PolicyEnvInterface, *, hidden_size: int = 128, channels: int = 64, scaled: bool = False
+    ) -> None:
         check_size("hidden_size", hidden_size, 4096)
         check_size("channels", channels, 1024)
         kinds = Kinds(info)
         super().__init__(
             info,
-            Encoder(kinds, hidden_size, channels),
+            Encoder(kinds, hidden_size, channels, scaled),
             hidden_size,
-            arguments={"hidden_size": hidden_size, "channels": channels},
+            arguments={"hidden_size": hidden_size, "channels": channels, **({"scaled": True} if scaled else {})},
             tokens=kinds.described,
         )
 
@@ -237,6 +250,12 @@ class TokenGridPolicy(RecurrentPolicy):
     network_class = TokenGridNet
 
     def __init__(
-        self, policy_env_info: PolicyEnvInterface, device: str = "cpu", *, hidden_size: int = 128, channels: int = 64
+        self,
+        policy_env_info: PolicyEnvInterface,
+        device: str = "cpu",
+        *,
+        hidden_size: int = 128,
+        channels: int = 64,
+        scaled: bool = True,
     ) -> None:
-        super().__init__(policy_env_info, device, hidden_size=hidden_size, channels=channels)
+        super().__init__(policy_env_info, device, hidden_size=hidden_size, channels=channels, scaled=scaled)
