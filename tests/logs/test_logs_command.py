@@ -85,3 +85,11 @@ def test_wrong_use_exits_with_2_and_failure_with_1(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert json.loads(done.stdout)["status"] == "failed"
+
+
+def test_a_log_without_rewards_that_are_read_ends_with_a_sentence(daf: DafCall, tmp_path: Path) -> None:
+    records = [json.dumps({"step": step, "rewards": {"0": 1.0}}) + "\n" for step in range(20)]
+    (tmp_path / "log.jsonl").write_text("".join(records))
+    done = daf(tmp_path / "log.jsonl", "--output-dir", tmp_path / "plots")
+    assert done.returncode == 1
+    assert "DataError: there is nothing to draw: no values were recorded." in done.stderr

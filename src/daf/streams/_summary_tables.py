@@ -69,7 +69,8 @@ def components(aggregate: Aggregate) -> "pd.DataFrame":
                 "mean_at_end": float(ends.last.mean[ends.names.index(name), 0]) if name in ends.names else float("nan"),
             }
         )
-    frame = pd.DataFrame(rows, index=pd.Index(names, name="column"))
+    columns = ["n", "mean", "sd", "min", "max", *(f"q{round(q * 100):02d}" for q in QUANTILES), "mean_at_end", "share"]
+    frame = pd.DataFrame(rows, index=pd.Index(names, name="column"), columns=columns)
     if len(frame):
         frame["n"] = frame["n"].astype(np.int64)
         parts = ~frame.index.isin([TOTAL, STEP_REWARD])

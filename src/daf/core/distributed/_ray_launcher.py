@@ -15,9 +15,10 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from daf.core.distributed._links import Decision, Said
+from daf.core.distributed._ray_outcome import Outcome
 from daf.core.distributed._ray_rank import Work, train_rank
 
 
@@ -30,14 +31,6 @@ class Plan:
     gpu: bool
     max_restarts: int
     timeout: int
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How Ray Train ended. reason: why the workers were lost for good, or could not be started."""
-
-    kind: Literal["finished", "lost", "no room", "error"]
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from ray.train.v2._internal.exceptions import (
     WorkerHealthCheckTimeoutError,
 )
 
-from daf.core.distributed._ray_launcher import Outcome
+from daf.core.distributed._ray_outcome import Outcome
 
 _LOST_PEER = "LostPeerError"
 

@@ -24,7 +24,8 @@ from daf.core import training_file
 from daf.core._process_group import TIMEOUT
 from daf.core._stop_request import StopRequest
 from daf.core.distributed._links import Hello
-from daf.core.distributed._ray_launcher import Launcher, Outcome, Plan, Received
+from daf.core.distributed._ray_launcher import Launcher, Plan, Received
+from daf.core.distributed._ray_outcome import Outcome
 from daf.core.distributed._ray_rank import Work
 from daf.core.distributed._starter import Follower, job_of, record_lost_end
 from daf.core.distributed.launch import Launch
