@@ -218,3 +218,11 @@ def test_markdown_keeps_names_from_becoming_markup():
     assert "](javascript" not in text.replace(r"\](", "")
     table = [line for line in text.splitlines() if line.startswith("| ")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {8, 3}
+
+
+def test_commands_between_backticks_are_code_and_nothing_else_is_markup() -> None:
+    from daf.render.pages.html import commands
+
+    assert commands("`daf power` plans <b> `x`") == "<code>daf power</code> plans &lt;b&gt; <code>x</code>"
+    assert commands("one ` backtick <") == "one ` backtick &lt;"
+    assert commands("`<script>`") == "<code>&lt;script&gt;</code>"

@@ -11,7 +11,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from daf.render.theme import DARK, DARK_GROUND, LIGHT, LIGHT_GROUND, Ground
 
@@ -38,6 +38,7 @@ def environment() -> "Environment":
     )
     found.filters["link"] = link
     found.filters["breakable"] = breakable
+    found.filters["commands"] = commands
     return found
 
 
@@ -54,6 +55,14 @@ def link(path: str) -> str:
 def breakable(text: str) -> Markup:
     """`text` that breaks after punctuation where a line is too narrow for it, instead of within a word."""
     return Markup("<wbr>").join(part for part in re.split(r"(?<=[,=/.:+(])", text) if part)
+
+
+def commands(text: str) -> Markup:
+    """`text` with what stands between backticks, as DAF's messages quote commands, as code."""
+    parts = [escape(part) for part in text.split("`")]
+    if len(parts) % 2 == 0:  # an odd backtick
+        return escape(text)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
 @cache
