@@ -11,7 +11,21 @@ import pytest
 
 from tests.conftest import SMALLEST, DafCall
 
-PLAY = ("evaluate", "-p", "noop", "-p", "random", "-m", SMALLEST, "-e", "2", "--executor", "serial", "--no-report")
+PLAY = (
+    "evaluate",
+    "-p",
+    "noop",
+    "-p",
+    "random",
+    "-m",
+    SMALLEST,
+    "-e",
+    "2",
+    "--executor",
+    "serial",
+    "--no-report",
+    "--rerun",
+)
 
 
 def shell(folder: Path, command: str, arguments: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:

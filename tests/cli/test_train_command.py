@@ -169,7 +169,10 @@ def wait_for(condition: Callable[[], bool]) -> None:
         (("-m", "arena", "--tracker", "tensorbord"), "Nearest: tensorboard"),
         (("-m", "arena", "--config", "nowhere.yaml"), "no such file"),
         (("-m", "arena", "--curriculum", "nowhere.yaml"), "no such file"),
-        (("--resume", "latest", "--set", "gamma=0.9"), "only --steps, --stop-at and --nproc are allowed"),
+        (
+            ("--resume", "latest", "--set", "gamma=0.9"),
+            "only --steps, --stop-at, --nproc and --num-workers are allowed",
+        ),
         (("-m", "arena", "--nproc", "0"), "workers_per_node: 0 is below the minimum 1"),
         (("-m", "arena", "--nodes", "two"), '--nodes "two": must be the number of machines'),
         (("-m", "arena", "--nodes", "3:2"), "--nodes 3:2: must be N or MIN:MAX"),

@@ -247,7 +247,7 @@ def test_the_command_releases_refuses_and_rolls_back(
         (("--gate-mission", REWARDED, "--margin", "0.1", "-e", "3"), "use -e 5 or more"),
         (("--mode", "fast"), 'no choice for --mode "fast"'),
         (("--version", "v1.0.0"), "Write 1.0.0"),
-        (("--registry", "ftp://x"), "is not a registry that DAF can use"),
+        (("--registry", "ftp://x"), "ftp:// is not a place that DAF can write to"),
     ],
 )
 def test_wrong_use_is_refused_with_the_way_out(

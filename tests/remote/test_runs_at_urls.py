@@ -278,13 +278,13 @@ with output.operation("reports", title="many files") as folder:
 def test_a_publication_that_was_stopped_is_resumed_by_one_command(number: int, s3: S3, tmp_path: Path) -> None:
     reached = []
 
-    def stop_at_20(method: str, path: str) -> None:
+    def stop_at_40(method: str, path: str) -> None:
         if method == "PUT" and "/reports/" in path:
             reached.append(path)
-            if len(reached) == 20:
+            if len(reached) == 40:
                 process.send_signal(number)
 
-    s3.rule = stop_at_20
+    s3.rule = stop_at_40
     process = subprocess.Popen(
         [sys.executable, "-c", PUBLISHING, OUT], stderr=subprocess.PIPE, text=True, env={**os.environ}
     )

@@ -18,6 +18,15 @@ from daf.errors import ConfigError, unknown
 from daf.storage.yaml_strict import Document, KeyPath, parse_yaml, read_document
 
 PREFIX = "DAF_"
+_READ_ELSEWHERE = (
+    "DAF_CACHE_DIR",
+    "DAF_CHROMIUM",
+    "DAF_REGISTRY",
+    "DAF_REGISTRY_TOKEN",
+    "DAF_REMOTE_DIR",
+    "DAF_SERVE_TOKEN",
+)
+"""Variables that are not fields of the configuration."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +167,7 @@ def unknown_variables(sections: Iterable[str], environ: Mapping[str, str] | None
     known = set(sections)
     for variable in sorted(os.environ if environ is None else environ):
         name = variable.removeprefix(PREFIX).lower()
-        if not variable.startswith(PREFIX) or name in DAFConfig.model_fields:
+        if not variable.startswith(PREFIX) or name in DAFConfig.model_fields or variable in _READ_ELSEWHERE:
             continue
         section, separator, _ = name.partition("__")
         if separator and section not in known:

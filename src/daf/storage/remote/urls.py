@@ -24,8 +24,9 @@ _EXTRAS = {"s3": ("remote", "s3fs"), "s3a": ("remote", "s3fs"), "gs": ("gcs", "g
 _UNFIT = frozenset({
     "asynclocal", "asyncwrapper", "blockcache", "cached", "dask", "data", "dir", "filecache", "generic", "git",
     "github", "http", "https", "jlab", "jupyter", "libarchive", "reference", "simplecache", "tar", "zip",
+    "arrow_hdfs", "dbfs", "ftp", "hdfs", "sftp", "smb", "ssh", "webhdfs",
 })  # fmt: skip
-"""Schemes of fsspec that are read-only, wrap others, or are archives."""
+"""Schemes of fsspec that are read-only, wrap others, are archives, or need a host and a login."""
 
 
 @dataclass(frozen=True)
