@@ -46,6 +46,22 @@ class Teacher(MultiAgentPolicy):
         return Agent(self.policy_env_info)
 """
 
+SIDES = """
+from mettagrid.policy.policy import AgentPolicy, MultiAgentPolicy
+from mettagrid.simulator import Action
+
+class Agent(AgentPolicy):
+    def __init__(self, info, name):
+        super().__init__(info)
+        self.name = name
+    def step(self, obs):
+        return Action(name=self.name)
+
+class Teacher(MultiAgentPolicy):
+    def agent_policy(self, agent_id):
+        return Agent(self.policy_env_info, "ODD" if agent_id % 2 else "move_north")
+"""
+
 
 def config(**fields: Any) -> DAFTrainingConfig:
     base = {**TINY, "eval_frequency": None, "trackers": [], "log_agents": 0, "teacher": TEACHER}
@@ -73,17 +89,20 @@ def trained(folder: Path, policy: str = "lstm", *, stop_at: int | None = None, *
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("policy", ["lstm", "puffer", "token_lstm", "token_grid"])
-def test_every_network_learns_what_the_teacher_does(tmp_path: Path, policy: str) -> None:
-    fields = {
-        "total_timesteps": 30 * STEPS_PER_UPDATE, "learning_rate": 3e-3, "lr_schedule": "constant", "n_epochs": 4,
-        "learned_share": 1.0, "idle_steps": None,
-    }  # fmt: skip
-    trained(tmp_path / "run", policy, **fields)
+@pytest.mark.parametrize(("policy", "odd"), [
+    # CoGames' encoders hardly see which agent they are, so these imitate a teacher that is the same for all.
+    ("lstm", "move_north"), ("puffer", "move_north"), ("token_lstm", "move_south"), ("token_grid", "move_south"),
+])  # fmt: skip
+def test_every_network_learns_what_the_teacher_does(tmp_path: Path, policy: str, odd: str) -> None:
+    file = tmp_path / "sides.py"
+    file.write_text(SIDES.replace("ODD", odd))
+    fields = {"total_timesteps": 10 * STEPS_PER_UPDATE, "learning_rate": 3e-3, "lr_schedule": "constant", "n_epochs": 4}
+    trained(tmp_path / "run", policy, teacher=str(file), **fields)
     lines = metrics_of(tmp_path / "run")
-    assert lines[-1]["loss/imitation"] < 0.96 * lines[0]["loss/imitation"]
+    assert lines[-1]["loss/imitation"] < 0.25 * lines[0]["loss/imitation"]
     agreement = [line["imitation/agreement"] for line in lines]
-    assert sum(agreement[-4:]) > 1.1 * sum(agreement[:4])
+    assert agreement[0] < 0.8
+    assert min(agreement[-3:]) > 0.9
     assert {line["imitation/labelled"] for line in lines} == {1.0}
     assert "loss/policy" not in lines[0]
 

@@ -35,6 +35,8 @@ METRIC, STEPS, ABSOLUTE = "return", "step_count", "absolute_metrics"
 TIMES = 10
 """Episodes of the absolute metrics for each episode of an evaluation during training, as the protocol asks."""
 GAME = "cogs_vs_clips"
+_PLAYED = ("evaluation", "comparison")
+"""Kinds of runs that have the returns of policies, and nothing else."""
 _NOT_SETTINGS = ("seed", "experiment_name", "mission", "eval_missions")
 """Fields of a training run in which the runs of one algorithm may differ."""
 
@@ -76,7 +78,7 @@ def daf_export_marl_eval(
     infos = [run_of(run, base_dir) for run in runs]
     kinds = {info.path: kind_of(info.path) for info in infos}
     for info in infos:
-        if kinds[info.path] not in ("training", "evaluation"):
+        if kinds[info.path] not in ("training", *_PLAYED):
             raise UsageError(
                 f"{info.operation}/{info.run_id} is neither a training run nor an evaluation or comparison; only those "
                 "have the returns that marl-eval needs."
@@ -85,7 +87,7 @@ def daf_export_marl_eval(
     found = [_trained(info, failed) for info in infos if kinds[info.path] == "training"]
     _check_settings(found)
     for info in infos:
-        if kinds[info.path] == "evaluation":
+        if kinds[info.path] in _PLAYED:
             found += _evaluated(info, found, failed)
     notes = [*_absolute_notes(found)]
     if failed:

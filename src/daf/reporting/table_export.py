@@ -33,7 +33,7 @@ def export_tables(run: RunInfo, folder: str | Path, format: Format) -> list[Path
     target = Path(folder).expanduser()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} exists already and is not an empty directory. Name another with --to.")
-    if kind_of(run.path) == "evaluation" and not (run.path / "stats" / "episodes.parquet").is_file():
+    if kind_of(run.path) in ("evaluation", "comparison") and not (run.path / "stats" / "episodes.parquet").is_file():
         from daf.evaluation.keeping import rebuild_tables
 
         rebuild_tables(run)

@@ -55,10 +55,14 @@ class Rows:
         return self.report.records + self._n
 
     def room(self, shape: LogShape) -> tuple[FloatArray, int]:
-        """An array (paths, `ROWS` or more) for rows of `shape` and the first free row; nothing changes until `took`."""
+        """An array (paths, `ROWS` or more) for rows of `shape` and the first free row; nothing changes until `took`.
+
+        Raises `DataError` for too many names.
+        """
         if shape == self._shape:
             return self._array, self._n
         if len(self._spare) != len(shape.paths) or self._spare is self._array:
+            self._names.check(shape)
             self._spare = np.empty((len(shape.paths), _WIDTH))
         return self._spare, 0
 

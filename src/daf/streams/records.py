@@ -68,11 +68,15 @@ class NameBound:
         self._where = str(where)
         self._paths: set[str] = set()
 
-    def add(self, shape: LogShape) -> None:
-        """Take note of the names in `shape`. Raises `DataError` above `MAX_COMPONENTS` (or as many levels)."""
-        self._paths.update(shape.paths)
-        if len(self._paths) > MAX_COMPONENTS + len(FIXED):
+    def check(self, shape: LogShape) -> None:
+        """Raise `DataError` if there are more than `MAX_COMPONENTS` (or as many levels) with the names in `shape`."""
+        if len(self._paths | set(shape.paths)) > MAX_COMPONENTS + len(FIXED):
             raise too_many_components(self._where, [value_name(path) for path in shape.paths])
+
+    def add(self, shape: LogShape) -> None:
+        """Take note of the names in `shape`. Raises `DataError` as `check` does."""
+        self.check(shape)
+        self._paths.update(shape.paths)
 
 
 def too_many_components(where: str, names: Sequence[str]) -> DataError:

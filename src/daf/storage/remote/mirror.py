@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from daf.errors import DamagedFileError, StorageError, UsageError
+from daf.errors import DamagedFileError, StorageError, UsageError, quoted
 from daf.storage import atomic
 from daf.storage.names import file_name
 from daf.storage.paths import existing
@@ -57,6 +57,8 @@ def local(value: str | Path) -> Path:
     Something that exists is a path, whatever its name. A `Path` of a URL, which has lost a slash ("s3:/bucket"), means
     the URL. Raises `UsageError`, `MissingExtraError` for a URL that can't be used, `StorageError`.
     """
+    if "\0" in str(value):
+        raise UsageError(f"{quoted(str(value))} cannot be a path: it has a null character.")
     url = url_in(value)
     if url is not None:
         return _made(url)
