@@ -8,6 +8,7 @@ from daf.core.adaptive_controller import DAFAdaptiveConfig
 from daf.core.curriculum import from_config
 from daf.errors import MissionError
 from daf.game import missions
+from daf.game.mission import dump_config, load_config
 from daf.game.reward_variants import REWARD_VARIANTS
 
 
@@ -78,3 +79,11 @@ def test_a_curriculum_may_draw_them() -> None:
     curriculum = from_config(config, seed=1)
     assert [task.mission for task in curriculum.tasks()] == ["arena,cogs=2,rewards=credit+milestones", "arena,cogs=2"]
     assert [task.axes["rewards"] for task in curriculum.tasks()] == ["credit+milestones", "none"]
+
+
+@pytest.mark.parametrize("names", [*REWARD_VARIANTS])
+def test_a_config_is_the_same_after_it_was_stored(names: str) -> None:
+    """mettagrid's own JSON does not distinguish a minimum, which caps a reward, from a sum."""
+    made = one("arena,cogs=2,max_steps=30").config.model_copy(deep=True)
+    apply_reward_variants(made, variants=[names])
+    assert load_config(dump_config(made)) == made

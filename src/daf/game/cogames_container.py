@@ -57,9 +57,10 @@ def run_container(request: ContainerRequest) -> dict[str, Any]:
     """The job, for `isolated.call`: CoGames prints its progress on stdout. Raises `PolicyError`."""
     import typer
     from cogames.cli.submit import DEFAULT_EPISODE_RUNNER_IMAGE, validate_bundle_docker
-    from mettagrid import MettaGridConfig
 
-    data = MettaGridConfig.model_validate_json(request.config).model_dump(mode="json")
+    from daf.game.mission import load_config
+
+    data = load_config(request.config).model_dump(mode="json")
     try:
         validate_bundle_docker(request.bundle.as_uri(), data, DEFAULT_EPISODE_RUNNER_IMAGE)
     except typer.Exit:

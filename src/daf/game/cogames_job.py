@@ -37,14 +37,15 @@ def play_job(request: JobRequest) -> dict[str, Any]:
     compat.without_torch()  # where torch is missing, CoGames' container has it
     import typer
     from cogames.cli.submit import _check_results, _validation_job_spec
-    from mettagrid import MettaGridConfig
     from mettagrid.policy.policy_env_interface import PolicyEnvInterface
     from mettagrid.runner.policy_server.websocket_transport import WebSocketPolicyServer, WebSocketPolicyServerClient
     from mettagrid.runner.rollout import resolve_env_for_seed, single_episode_rollout
     from mettagrid.runner.types import EpisodeSpec
 
+    from daf.game.mission import load_config
+
     logging.disable(logging.INFO)  # its last line on stderr is the reason where the policy ends this process
-    data = MettaGridConfig.model_validate_json(request.config).model_dump(mode="json")
+    data = load_config(request.config).model_dump(mode="json")
     _mark_set_up(request.bundle)
     spec = EpisodeSpec.model_validate(_validation_job_spec(request.bundle.resolve().as_uri(), data))
     env = resolve_env_for_seed(spec.env, spec.seed)

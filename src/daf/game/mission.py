@@ -4,6 +4,8 @@ The JSON decides: its hash identifies the mission, and the facts that planning n
 needs no import of the game. `Mission.config` is the simulator's object, made from the JSON when it is first used.
 """
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +70,8 @@ class _Config(msgspec.Struct):
     game: _Game
 
 
+_TYPE = "$type"
+_AMBIGUOUS = ("MinGameValue", "MaxGameValue")
 _FACTS = msgspec.json.Decoder(_Config)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -76,7 +80,7 @@ def mission_of(
     name: str, game: str | None, config: "MettaGridConfig | bytes", *, also: tuple[str, ...] = ()
 ) -> Mission:
     """The mission called `name` with this config, an object or its JSON. Raises `MissionError` for other JSON."""
-    data = config if isinstance(config, bytes) else config.model_dump_json().encode()
+    data = config if isinstance(config, bytes) else dump_config(config)
     try:
         facts = _FACTS.decode(data).game
     except msgspec.DecodeError as error:
@@ -94,12 +98,72 @@ def mission_of(
     )
 
 
-def load_config(data: bytes) -> "MettaGridConfig":
-    """The config that `Mission.config_json` came from."""
+def dump_config(config: "MettaGridConfig") -> bytes:
+    """The JSON of a config, which `load_config` reads. Values of ambiguous types carry their type under `_TYPE`.
+
+    mettagrid writes the minimum and the maximum of values alike, and reads both as their sum: a reward with a cap would
+    lose it. Configs without such values have mettagrid's own JSON.
+    """
+    if not _has_ambiguous(config):
+        return config.model_dump_json().encode()
+    data = config.model_dump(mode="json")
+    _mark(config, data)
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def load_config(data: bytes | str) -> "MettaGridConfig":
+    """The config that `dump_config` wrote, or mettagrid itself."""
     compat.install()
     from mettagrid import MettaGridConfig
 
-    return MettaGridConfig.model_validate_json(data)
+    if f'"{_TYPE}"' not in (data if isinstance(data, str) else data.decode()):
+        return MettaGridConfig.model_validate_json(data)
+    return MettaGridConfig.model_validate(typed(json.loads(data)))
+
+
+def _has_ambiguous(value: Any) -> bool:
+    if type(value).__name__ in _AMBIGUOUS:
+        return True
+    return any(_has_ambiguous(child) for _, child in _children(value))
+
+
+def _mark(value: Any, data: Any) -> None:
+    """Add the types of ambiguous values to `data`, the JSON of `value`."""
+    for key, child in _children(value):
+        if isinstance(data, dict) and str(key) in data:
+            _mark(child, data[str(key)])
+        elif isinstance(data, list) and isinstance(key, int) and key < len(data):
+            _mark(child, data[key])
+    if type(value).__name__ in _AMBIGUOUS:
+        data[_TYPE] = type(value).__name__
+
+
+def _children(value: Any) -> "Iterable[tuple[Any, Any]]":
+    fields = getattr(type(value), "model_fields", None)
+    if fields is not None:
+        return [(name, getattr(value, name)) for name in fields]
+    if isinstance(value, dict):
+        return [(getattr(key, "value", key), child) for key, child in value.items()]
+    if not isinstance(value, list | tuple) or all(isinstance(child, str | int | float) for child in value):
+        return ()  # such as the rows of a map
+    return enumerate(value)
+
+
+def typed(data: Any) -> Any:
+    """`data`, the content of a config's JSON, with an object of the named type for each value that has one."""
+    from mettagrid.config import game_value
+
+    if isinstance(data, list):
+        return [typed(child) for child in data]
+    if not isinstance(data, dict):
+        return data
+    found = {key: typed(child) for key, child in data.items()}
+    name = found.pop(_TYPE, None)
+    if name is None:
+        return found
+    if name not in _AMBIGUOUS:
+        raise ValueError(f"{_TYPE} must be one of {', '.join(_AMBIGUOUS)}, got {name!r}")
+    return getattr(game_value, name)(**found)
 
 
 def with_steps(data: bytes, max_steps: int) -> bytes:

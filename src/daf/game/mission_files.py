@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from daf.errors import ConfigError, DAFError, MissionError, StorageError, quoted
 from daf.game import isolated
+from daf.game.mission import dump_config, load_config, typed
 from daf.storage.paths import existing, leading_path
 from daf.storage.yaml_strict import read_document
 
@@ -67,12 +68,12 @@ def load(text: str) -> "MettaGridConfig":
             config_of_python, str(file.absolute()), seconds=SECONDS, doing=f"the mission {quoted(text)}",
             too_long="It must build its config and nothing else.", error=MissionError,
         )  # fmt: skip
-        return MettaGridConfig.model_validate_json(data)
+        return load_config(data)
     try:
         value = read_document(file, most=MOST_VALUES).value
         if not isinstance(value, dict):
             raise MissionError(f"{text} is not a mission config: it is a {type(value).__name__}, not a mapping.")
-        config = MettaGridConfig(**value)
+        config = MettaGridConfig(**typed(value))
     except (ConfigError, StorageError) as error:
         hint = " CoGames writes YAML that it can't read back; save the mission as .json." if "tag" in str(error) else ""
         raise MissionError(f"{text} is not a mission config: {error}{hint}") from error
@@ -93,7 +94,7 @@ def config_of_python(path: str) -> str:
     from cogames.cli.mission import load_mission_config_from_python
 
     try:
-        return load_mission_config_from_python(Path(path)).model_dump_json()
+        return dump_config(load_mission_config_from_python(Path(path))).decode()
     except SyntaxError as error:
         raise MissionError(f"{error.filename}:{error.lineno}: {error.msg}.") from error
     except DAFError:

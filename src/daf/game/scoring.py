@@ -14,7 +14,7 @@ from typing import Any
 
 from daf.errors import UsageError
 from daf.game import answers, compat
-from daf.game.mission import Mission, mission_of
+from daf.game.mission import Mission, dump_config, mission_of
 
 PICKUP_COGS = 4
 PICKUP_STEPS = 1000
@@ -104,7 +104,7 @@ def _map_seed_fixed(mission: Mission, seed: int) -> bytes:
     if not isinstance(config.game.map_builder, MapGen.Config):  # type: ignore[misc]
         return mission.config_json
     config.game.map_builder.seed = seed
-    return config.model_dump_json().encode()
+    return dump_config(config)
 
 
 def vor(episodes: Mapping[int, Sequence[ScoredEpisode]]) -> Vor:
