@@ -103,17 +103,17 @@ def play(folder: Path, policy: str, mission: str = REWARDED) -> None:
 
 
 def test_returns_are_compared_with_those_at_release(tmp_path: Path) -> None:
-    registry = released(tmp_path, **validated(1.3, (1.2, 1.4)))
+    registry = released(tmp_path, **validated(0.43, (0.41, 0.45)))
     play(tmp_path, "release:walker")
     play(tmp_path, "release:walker")
     play(tmp_path, "noop")
     found = monitor(output_dir=tmp_path)
     (row,) = found.returns
     assert (row.mission, row.n, found.played) == (MISSION, 4, 4), "an episode of two runs counts once"
-    assert row.mean > 1.2
+    assert row.mean == pytest.approx(0.42724, abs=1e-4)
     assert found.state == "healthy"
     release = registry.root / "walker/versions/1.0.0/release.json"
-    release.write_text(release.read_text().replace("1.2", "2.2").replace("1.4", "2.4"))
+    release.write_text(release.read_text().replace("0.41", "1.41").replace("0.45", "1.45"))
     found = monitor(output_dir=tmp_path)
     assert found.state == "degraded"
     assert "(outside the bound)" in found.sentence()
