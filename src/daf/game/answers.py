@@ -9,7 +9,6 @@ entry, or one under another's name, is ignored and replaced. Entries lie in `$XD
 `~/.cache/daf/answers`), which may be deleted at any time. Where nothing can be written, questions are always asked.
 """
 
-import contextlib
 import functools
 import os
 import platform
@@ -17,7 +16,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from daf.errors import DamagedFileError, StorageError
 from daf.storage import checked
 from daf.storage.hashing import hash_bytes, hash_json
 from daf.storage.installed import fingerprint, version
@@ -40,18 +38,14 @@ def answer[T](
     if folder is None:
         return work_out()
     key = hash_json([FORMAT, list(question), game_code()])
-    path = folder / key[:2] / key
-    kept: T | None = None
-    with contextlib.suppress(DamagedFileError, StorageError):
-        kept = checked.read(path, key, kind)
-    if kept is not None:
-        return kept
-    found = work_out()
-    if lasting is None or lasting(found):
-        with contextlib.suppress(StorageError, OSError):  # a read-only or full disk only costs the next command time
-            _prune(folder)
-            checked.write(path, key, found)
-    return found
+
+    def keep(found: T) -> bool:
+        if lasting is not None and not lasting(found):
+            return False
+        _prune(folder)
+        return True
+
+    return checked.kept(folder / key[:2] / key, key, kind, work_out, keep)
 
 
 @functools.cache

@@ -151,8 +151,6 @@ def _children(value: Any) -> "Iterable[tuple[Any, Any]]":
 
 def typed(data: Any) -> Any:
     """`data`, the content of a config's JSON, with an object of the named type for each value that has one."""
-    from mettagrid.config import game_value
-
     if isinstance(data, list):
         return [typed(child) for child in data]
     if not isinstance(data, dict):
@@ -163,6 +161,8 @@ def typed(data: Any) -> Any:
         return found
     if name not in _AMBIGUOUS:
         raise ValueError(f"{_TYPE} must be one of {', '.join(_AMBIGUOUS)}, got {name!r}")
+    from mettagrid.config import game_value
+
     return getattr(game_value, name)(**found)
 
 

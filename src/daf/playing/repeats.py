@@ -117,16 +117,7 @@ def analysis[T](cache: Path, key: str | None, kind: Any, work_out: Callable[[], 
     """
     if key is None:
         return work_out()
-    path = _path(cache, key, "analysis")
-    kept: T | None = None
-    with contextlib.suppress(DamagedFileError, StorageError):
-        kept = checked.read(path, key, kind)
-    if kept is not None:
-        return kept
-    found = work_out()
-    with contextlib.suppress(StorageError, OSError):
-        checked.write(path, key, found)
-    return found
+    return checked.kept(_path(cache, key, "analysis"), key, kind, work_out)
 
 
 def _path(cache: Path, key: str, what: str) -> Path:

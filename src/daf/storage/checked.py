@@ -2,16 +2,19 @@
 
 `read(path, key, kind)` returns what `write(path, key, value)` wrote for the same key, or raises: a checksum over key
 and value detects damage and entries under another's name, and the value is decoded, with bounds, into a declared type.
+`kept` is for what can be worked out again: it ignores damage, and does without a file that cannot be written.
 Types are those that msgspec reads and writes, and NumPy arrays.
 """
 
+import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from daf.errors import DamagedFileError
+from daf.errors import DamagedFileError, StorageError
 from daf.storage import atomic, reading
 from daf.storage.hashing import HASH_CHARACTERS, hash_bytes
 
@@ -34,6 +37,23 @@ def write(path: Path, key: str, value: Any) -> None:
     """Write `value` under `key`. Raises `StorageError`."""
     data = msgspec.msgpack.encode(value, enc_hook=_plain)
     atomic.write_bytes(path, _checksum(key, data) + data)
+
+
+def kept[T](path: Path, key: str, kind: Any, work_out: Callable[[], T], keep: Callable[[T], bool] | None = None) -> T:
+    """The value in `path`, or, where it has none or a damaged one, what `work_out()` gives, which is written there.
+
+    keep: whether a value that was worked out is written, asked before it is; it may raise `OSError` for no.
+    """
+    found: T | None = None
+    with contextlib.suppress(DamagedFileError, StorageError):
+        found = read(path, key, kind)
+    if found is not None:
+        return found
+    found = work_out()
+    with contextlib.suppress(StorageError, OSError):  # a read-only or full disk only costs the next command time
+        if keep is None or keep(found):
+            write(path, key, found)
+    return found
 
 
 def _checksum(key: str, data: bytes) -> bytes:
