@@ -118,3 +118,13 @@ def test_every_refusal_is_an_error_of_daf() -> None:
     for url in ("s3://", "nope://x", "s3://a:b@c", "http://x"):
         with pytest.raises(DAFError):
             remote.local(url)
+
+
+def test_a_store_that_no_package_makes_fit_is_refused_without_naming_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "fsspec" else found(name, *rest)
+    )
+    for url in ("ftp://host/x", "zip://x"):
+        with pytest.raises(UsageError, match="is not a place that DAF can write to"):
+            remote.local(url)

@@ -117,14 +117,14 @@ def _require_scheme(scheme: str) -> None:
                 f'{scheme}:// needs {missing}, which is not installed. Install it with: pip install "daf[{extra}]"'
             )
         return
-    if importlib.util.find_spec("fsspec") is None:
-        raise MissingExtraError(
-            f'{scheme}:// needs fsspec, which is not installed. Install it with: pip install "daf[remote]"'
-        )
     if scheme in _UNFIT:
         raise UsageError(
             f"{scheme}:// is not a place that DAF can write to. Use an object store (s3://, gs://), another writable "
             "fsspec URL, or a directory."
+        )
+    if importlib.util.find_spec("fsspec") is None:
+        raise MissingExtraError(
+            f'{scheme}:// needs fsspec, which is not installed. Install it with: pip install "daf[remote]"'
         )
     schemes = _schemes()
     if scheme not in schemes:
